@@ -14,6 +14,9 @@ from dataflow.jobs.spark import r_script
 from dataflow.jobs.spark.r_script import R
 from dataflow.runner import doctor as checks
 from dataflow.spark import jars, java
+from dataflow.state.database import StateDatabase
+from dataflow.state.run_records import runs
+from dataflow.state.utc import now
 from dataflow.workflow.project import environment, find_project
 
 
@@ -33,7 +36,7 @@ def test_a_machine_that_has_everything_is_found_fit(home):
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     found = {check["name"]: check for check in json.loads(result.stdout)}
     assert result.returncode == 0
-    first = ["Python", "git", "Spark", "home", "Java", "R", "sparklyr", "sbt"]
+    first = ["Python", "git", "Spark", "home", "run records", "Java", "R", "sparklyr", "sbt"]
     assert list(found) == [*first, "Sail", "Iceberg", "write and read", "class data", "Comet"]
     assert found["Sail"]["detail"].endswith("answers queries without Java where it answers as Spark does")
     assert found["write and read"]["detail"] == "1 row, catalog dataflow"
@@ -52,6 +55,25 @@ def test_a_missing_java_fails_with_its_remedy_and_spark_is_not_tried(monkeypatch
     assert "write and read" not in result.stdout
 
 
+def test_damaged_run_records_fail_with_the_way_out(home, monkeypatch):
+    monkeypatch.setattr(java, "_candidates", lambda: iter(()))
+    with StateDatabase() as database:
+        database.insert(
+            runs,
+            [{"run_id": f"{it}", "workflow_id": "w" * 999, "status": "failed", "started": now()} for it in range(100)],
+        )
+    sound = CliRunner().invoke(app, [], catch_exceptions=False)
+    assert f"ok      run records     100 runs at sqlite:///{home / 'state.db'}" in sound.stdout
+
+    content = bytearray((home / "state.db").read_bytes())
+    content[-20 * 4096 :] = b"\xff" * 20 * 4096
+    (home / "state.db").write_bytes(content)
+    damaged = CliRunner().invoke(app, [], catch_exceptions=False)
+    assert damaged.exit_code == 1
+    assert "FAILED  run records     the run records" in damaged.stdout
+    assert "→ the file is damaged: move it away, and records begin anew; tables are not in it" in damaged.stdout
+
+
 @pytest.mark.usefixtures("home")
 def test_each_check_is_named_before_it_is_made(monkeypatch):
     monkeypatch.setattr(java, "_candidates", lambda: iter(()))
@@ -60,7 +82,8 @@ def test_each_check_is_named_before_it_is_made(monkeypatch):
         seen.append(check)
     names = [it if isinstance(it, str) else [it.name] for it in seen]
     assert names[:8] == ["Python", ["Python"], "git", ["git"], "Spark", ["Spark"], "home", ["home"]]
-    assert names[8:] == ["Java", ["Java"], "R and sbt", ["R"], ["sparklyr"], ["sbt"], "Sail", ["Sail"]]
+    assert names[8:10] == ["run records", ["run records"]]
+    assert names[10:] == ["Java", ["Java"], "R and sbt", ["R"], ["sparklyr"], ["sbt"], "Sail", ["Sail"]]
 
 
 @pytest.mark.usefixtures("home")
@@ -80,9 +103,10 @@ def test_everything_that_is_missing_has_the_command_that_gets_it_and_is_counted_
         "FAILED  Spark           pyspark 3.5.1, but Dataflow is built for 4.1.3",
     ]
     assert lines[4] == "        → pip install pyspark==4.1.3"
-    assert lines[6].startswith("FAILED  Java            Spark needs Java 17 or 21, which was not found")
-    assert lines[6].endswith("install it:  sudo apt-get install openjdk-17-jre-headless")
-    assert lines[7:12] == [
+    assert lines[6] == "ok      run records     none yet: the first run makes them"
+    assert lines[7].startswith("FAILED  Java            Spark needs Java 17 or 21, which was not found")
+    assert lines[7].endswith("install it:  sudo apt-get install openjdk-17-jre-headless")
+    assert lines[8:13] == [
         "note    R               not found: the sparklyr recipe needs it",
         "        → sudo apt-get install r-base",
         "note    sparklyr        not looked for: there is no R",

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from dataflow import git, installers
 from dataflow.errors import DataflowError
 from dataflow.home import home, subfolder
@@ -26,7 +28,10 @@ from dataflow.spark.config import is_local, spark_conf
 from dataflow.spark.java import Java, find_java
 from dataflow.spark.jvm import class_path_of
 from dataflow.spark.sizing import FEW_ROWS
+from dataflow.state.database import StateDatabase, is_made
+from dataflow.state.run_records import runs
 from dataflow.tables.catalog import is_embedded, warehouse
+from dataflow.wording import plural
 from dataflow.workflow.project import Environment
 
 _LEAST_FREE = 2_000_000_000
@@ -68,6 +73,8 @@ def diagnose(
     for name, look in cheap:
         looking(name)
         yield look()
+    looking("run records")
+    yield _checked("run records", lambda: _run_records(environment))
     java: list[Java] = []
     looking("Java")
     yield _checked("Java", lambda: _java(java, report))
@@ -143,6 +150,15 @@ def _home() -> Diagnosis:
         return Diagnosis("home", False, f"{home()}: {error.strerror}", elsewhere)
     detail = f"{home()}, {free / 1e9:.0f} GB free"
     return Diagnosis("home", free >= _LEAST_FREE, detail, "export DATAFLOW_HOME=/another/disk, or free 2 GB here")
+
+
+def _run_records(environment: Environment) -> str:
+    if not is_made(environment.state):
+        return "none yet: the first run makes them"
+    with StateDatabase(environment.state) as database:
+        database.require_sound()
+        (found,) = database.rows(sa.select(sa.func.count().label("runs")).select_from(runs))
+        return f"{plural(found['runs'], 'run')} at {without_credentials(str(database.engine.url))}"
 
 
 def _java(found: list[Java], report: Report) -> str:

@@ -30,6 +30,8 @@ _HINT = (
     "check 'state:' in dataflow.yaml; PostgreSQL: `pip install 'dataflow-recipes[postgresql]'`, postgresql+psycopg://…"
 )
 
+_DAMAGED = "the file is damaged: move it away, and records begin anew; tables are not in it"
+
 
 class UtcDateTime(sa.TypeDecorator[dt.datetime]):
     """A column of moments, in UTC on both ways: SQLite keeps no time zone, and PostgreSQL returns its session's."""
@@ -80,7 +82,7 @@ class StateDatabase:
             self._prepare(self.engine)
         except (sa.exc.SQLAlchemyError, ModuleNotFoundError, OSError) as error:
             cause = _cause(error)
-            hint = hint_for(cause) or (_HINT if address else "set DATAFLOW_HOME to a folder that you may write to")
+            hint = _hint(cause) or (_HINT if address else "set DATAFLOW_HOME to a folder that you may write to")
             raise DataflowError(
                 f"the run records at {without_credentials(url)} can't be opened: {cause}", hint
             ) from error
@@ -118,6 +120,19 @@ class StateDatabase:
         """Return the rows of a query, by column; raises as `begin` does."""
         with translated_errors(), self.engine.connect() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
+
+    def require_sound(self) -> None:
+        """Read all of a SQLite file, as damage shows where it is read; of a server that is the server's work.
+
+        Raises:
+            DataflowError: It is damaged.
+        """
+        if self.engine.dialect.name != "sqlite":
+            return
+        with translated_errors(), self.engine.connect() as connection:
+            (found,) = connection.execute(sa.text("PRAGMA quick_check(1)")).scalars()
+        if found != "ok":
+            raise DataflowError(f"the run records are damaged: {found.splitlines()[-1]}", _DAMAGED)
 
     def close(self) -> None:
         """Close all connections."""
@@ -180,7 +195,11 @@ def translated_errors() -> Iterator[None]:
         yield
     except sa.exc.SQLAlchemyError as error:
         cause = _cause(error)
-        raise DataflowError(f"the run records can't be reached any more: {cause}", hint_for(cause)) from error
+        raise DataflowError(f"the run records can't be reached any more: {cause}", _hint(cause)) from error
+
+
+def _hint(cause: str) -> str | None:
+    return _DAMAGED if "is malformed" in cause or "is not a database" in cause else hint_for(cause)
 
 
 def _cause(error: BaseException) -> str:
