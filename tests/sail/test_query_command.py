@@ -71,7 +71,11 @@ def test_the_catalog_says_which_state_is_read(query, dataflow_command):
         ("SELECT * FROM ALICE_SANDBOX.plays", "the catalog has no table ALICE_SANDBOX.plays"),
         ("SELECT * FROM plays", "'plays' is not the name of a table with its database"),
         ("SELECT * FROM alice_sandbox.plays VERSION AS OF 'b'", "'b' is not a state of alice_sandbox.plays"),
-        ("SELECT * FROM alice_sandbox.plays.snapshots", "the catalog has no table alice_sandbox.plays.snapshots"),
+        (
+            "SELECT * FROM alice_sandbox.plays.snapshots",
+            "'snapshots' of alice_sandbox.plays is Iceberg's metadata",
+        ),
+        ("SELECT * FROM alice_sandbox.nope.snapshots", "the catalog has no table alice_sandbox.nope"),
         ("SHOW TABLES IN alice_sandbox", "it is not a SELECT"),
         ("SELECT 1 AS a; SELECT 2 AS b", "it is not one query"),
         ("SELECT hours * title AS x FROM alice_sandbox.plays", "arithmetic was not compared for types as in hours * t"),

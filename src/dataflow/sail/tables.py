@@ -97,10 +97,12 @@ class Pins:
         try:
             found = self._load(name)
         except NoTableError:
-            state = _STATE.fullmatch(name[-1])
-            if state is None or use.version is not None or len(name) < 3:
+            if len(name) < 3:
                 raise
-            found = self._load(name[:-1])
+            found, state = self._load(name[:-1]), _STATE.fullmatch(name[-1])
+            if state is None or use.version is not None:
+                shown = table_names.joined(name[:-1])
+                raise SparkDecides(f"'{name[-1]}' of {shown} is Iceberg's metadata") from None
             use = dataclasses.replace(use, version=state["name"])
         return pinned(found, use)
 
