@@ -231,6 +231,30 @@ def test_a_test_that_writes_files_is_not_run_for_ever(dataflow_command, watch):
     assert len([it for it in folder.iterdir() if it.name.count("-") == 4]) <= 2
 
 
+def wait_for_text(file, words):
+    deadline = time.monotonic() + 120
+    while words not in (text := file.read_text()):
+        assert time.monotonic() < deadline, text
+        time.sleep(0.1)
+
+
+def test_a_file_that_is_printed_to_is_not_taken_for_a_save(dataflow_command):
+    folder = dataflow_command.folder
+    save(folder / "src" / "test_a.py", PASSES)
+    argv = [sys.executable, "-m", "dataflow", "project", "test", "--watch"]
+    printed = folder / "src" / "watch.txt"
+    with printed.open("w") as stream:
+        watcher = subprocess.Popen(argv, cwd=folder, env=dataflow_command.environ, stdout=stream, stderr=stream)
+    try:
+        wait_for_text(printed, "1 passed")
+        save(folder / "src" / "test_a.py", FAILS)
+        wait_for_text(printed, "1 failed")
+    finally:
+        watcher.terminate()
+        watcher.wait()
+    assert "watch.txt saved" not in printed.read_text()
+
+
 def test_people_see_each_test_and_the_time_from_the_save(dataflow_command):
     folder = dataflow_command.folder
     save(folder / "src" / "test_a.py", FAILS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import queue
 import shlex
 import signal
@@ -312,7 +313,7 @@ class Watch:
             self._actions.put(partial(self._on_save, {Path(path) for _, path in change}, time.time()))
 
     def _is_generated(self, path: Path) -> bool:
-        return any(path.is_relative_to(top) and is_generated(path, top) for top in self._tops)
+        return _is_printed_to(path) or any(path.is_relative_to(top) and is_generated(path, top) for top in self._tops)
 
 
 def _problem(selection: Selection, event: Event, rerun: Rerun) -> str:
@@ -344,6 +345,14 @@ def sbt_advice(suite: Suite) -> str:
     folder = display_path(suite.folder)
     there = "" if folder == "." else f"cd {shlex.quote(folder)} && "
     return f"{program} starts anew for each rerun; quicker for Scala alone:  {there}{command} '~test'"
+
+
+def _is_printed_to(path: Path) -> bool:
+    """Say whether a file is where this process prints: it changes with each line that says that it has changed."""
+    try:
+        return any(os.path.samestat(path.stat(), os.fstat(stream)) for stream in (1, 2))
+    except OSError:
+        return False
 
 
 def _moment(path: Path, seen_at: float) -> float:
