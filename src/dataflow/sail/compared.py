@@ -208,7 +208,7 @@ NODES: dict[str, frozenset[str]] = {
         "Sub": "this expression",
         "Mul": "this expression",
         "Div": "this expression typed safe",
-        "Mod": "this expression",
+        "Mod": "this expression safe",
         "IntDiv": "this expression",
         "Interval": "this unit",
         "Bracket": "this expressions offset safe",
