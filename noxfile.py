@@ -19,7 +19,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 MINUTES = {"lint": 1, "tests": 2, "slow": 4, "spark": 24, "recipes": 6, "sparklyr": 1, "ui": 1}
 """The sessions that `nox` runs, each with about how long it takes on two cores that do nothing else."""
 
-NIGHTLY = ("fuzz", "kills", "run_kills", "laws", "engines", "clusters")
+NIGHTLY = ("newest", "fuzz", "kills", "run_kills", "laws", "engines", "clusters")
 """The sessions that `nox -s nightly` runs."""
 
 nox.options.sessions = ["plan", *MINUTES, "skips"]
@@ -37,13 +37,20 @@ RECIPE_WORKERS = ("--numprocesses=2", "--dist=worksteal")  # half of the recipes
 TOOLS = "tests/optional_tools.py"  # which tools tests look for, and what a missing one skips
 
 
-def install(session: nox.Session, group: str) -> None:
-    """Install the project as it stands, with a group of development dependencies."""
+CONSTRAINTS = "constraints.txt"  # the versions that the tests passed with
+
+
+def install(session: nox.Session, group: str, *, newest: bool = False) -> None:
+    """Install the project as it stands, with a group of development dependencies.
+
+    In the versions of `constraints.txt`, unless the newest are wanted: no release of others should turn a change red.
+    """
     if shutil.which("git") is None or not Path(".git").exists():
         # Not only this session: each that follows would say the same.
         sys.exit("the tests need git, and a clone of the repository: they generate packages from it")
     needs = nox.project.dependency_groups(PROJECT, group)
-    session.install("--find-links", str(built_wheels(session)), "-e", ".", *needs)
+    versions = () if newest else ("--constraint", CONSTRAINTS)
+    session.install(*versions, "--find-links", str(built_wheels(session)), "-e", ".", *needs)
 
 
 def built_wheels(session: nox.Session) -> Path:
@@ -109,6 +116,27 @@ def slow(session: nox.Session) -> None:
 
 
 @nox.session
+def newest(session: nox.Session) -> None:
+    """Run the fast tests, and all that reads SQL, with the newest version of each dependency."""
+    install(session, "test", newest=True)
+    pytest(session, *FAST_WORKERS, "-m", "not spark and not recipe and not slow and not browser")
+    reads_sql = ("tests/sail", "tests/lineage", "tests/preview")
+    pytest(session, *SPARK_WORKERS, "-m", "not (nightly or own_process)", *reads_sql)
+
+
+@nox.session
+def constraints(session: nox.Session) -> None:
+    """Renew `constraints.txt` with the newest versions; commit it when `nox` is green with them."""
+    session.install("uv")
+    groups = ("--group=test", "--group=lint", "--group=browser")
+    options = ("--quiet", "--universal", "--python-version=3.11", "--all-extras", "--no-annotate", "--upgrade")
+    session.run(
+        "uv", "pip", "compile", "pyproject.toml", *options, *groups, f"--output-file={CONSTRAINTS}",
+        "--custom-compile-command=nox -s constraints",
+    )  # fmt: skip
+
+
+@nox.session
 def fuzz(session: nox.Session) -> None:
     """Read files of any content for ten minutes; `slow` does so for one. FUZZ_SEED=… brings a run back."""
     install(session, "test")
@@ -159,7 +187,7 @@ def skips(session: nox.Session) -> None:
 def tools(session: nox.Session) -> None:
     """Run again what looks for R, a build tool, PySpark's client or Docker; `-- --all-tools` fails without one."""
     install(session, "test")
-    session.install("-e", ".[pandas]")
+    session.install("--constraint", CONSTRAINTS, "-e", ".[pandas]")
     pytest(session, *RECIPE_WORKERS, "-m", "tools and not (nightly or airflow or browser)")
 
 
@@ -228,7 +256,7 @@ def clusters(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def nightly(session: nox.Session) -> None:
-    """Run what is too long for each change: `fuzz`, `kills`, `run_kills`, `laws`, `engines` and `clusters`."""
+    """Run what is too long for each change: the sessions of NIGHTLY."""
     for name in NIGHTLY:
         session.notify(name)
 
