@@ -87,6 +87,7 @@ class Airflow:
             "LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_port),
             "LOGGING__WORKER_LOG_SERVER_PORT": str(log_port),
             "USAGE_DATA_COLLECTION__ENABLED": "False",
+            "WORKERS__EXECUTION_API_TIMEOUT": "120",  # its five seconds pass where something else is at work
         }
         bin_ = environment() / "bin"
         self.environ = {
