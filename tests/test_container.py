@@ -209,6 +209,10 @@ def test_a_worktree_has_its_repository_with_it(engine, tmp_path):
             {"DATAFLOW_CONTAINER_ENGINE": "no-such-engine"},
             "needs a container engine, and 'no-such-engine' is not installed",
         ),
+        (
+            {"DATAFLOW_CONTAINER_ENGINE": "podman", "PATH": "/nowhere"},
+            "'podman' is not installed\n  → install it, or name another one: export DATAFLOW_CONTAINER_ENGINE=docker",
+        ),
         ({"ENGINE_DOWN": "1"}, "the container engine does not answer: Cannot connect to the daemon"),
         ({"ENGINE_EMPTY": "1"}, f"there is no image {container.default_image()} here"),
     ],

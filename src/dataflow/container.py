@@ -172,7 +172,7 @@ class _Engine:
         if found is None:
             raise UsageError(
                 f"{FLAG} needs a container engine, and '{name}' is not installed",
-                f"install it, or name another one: export {ENGINE}=podman",
+                f"install it, or name another one: export {ENGINE}={'docker' if name == 'podman' else 'podman'}",
             )
         return cls(found, "podman" in Path(found).name)
 

@@ -53,17 +53,22 @@ def install() -> None:
 
 
 class Airflow:
-    """An Airflow with SQLite, a folder of DAGs, and a home that is the test's."""
+    """An Airflow with SQLite, a bundle of DAGs, and a home that is the test's.
 
-    def __init__(self, home: Path, dags: Path, environ: dict[str, str]) -> None:
+    Attributes:
+        home: Its home.
+        dags: The folder of its DAGs; or a git repository of them, of which it follows a branch.
+    """
+
+    def __init__(self, home: Path, dags: Path, environ: dict[str, str], branch: str | None = None) -> None:
         self.home, self.dags = home, dags
         self.port, log_port, trigger_port = (_free_port() for _ in range(3))
         self.address = f"http://127.0.0.1:{self.port}"
-        bundle = {
-            "name": "dataflow",
-            "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
-            "kwargs": {"path": str(dags), "refresh_interval": 2},
-        }
+        kind, where = "airflow.dag_processing.bundles.local.LocalDagBundle", {"path": str(dags)}
+        if branch is not None:
+            kind, where = "airflow.providers.git.bundles.git.GitDagBundle", {"repo_url": str(dags)}
+            where |= {"tracking_ref": branch}
+        bundle = {"name": "dataflow", "classpath": kind, "kwargs": {**where, "refresh_interval": 2}}
         settings = {
             "API__BASE_URL": self.address,
             "API__HOST": "127.0.0.1",
@@ -76,11 +81,13 @@ class Airflow:
             "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=60",
             "DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "1",
             "DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps([bundle]),
+            "DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH": str(home / "bundles"),
             "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
             "DAG_PROCESSOR__PARSING_PROCESSES": "1",
             "LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_port),
             "LOGGING__WORKER_LOG_SERVER_PORT": str(log_port),
             "USAGE_DATA_COLLECTION__ENABLED": "False",
+            "WORKERS__EXECUTION_API_TIMEOUT": "120",  # its five seconds pass where something else is at work
         }
         bin_ = environment() / "bin"
         self.environ = {

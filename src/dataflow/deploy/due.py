@@ -63,11 +63,13 @@ class Scheduled:
         environment: The deployment.
         paused: Whether its schedules don't run, as those of sandboxes and branches.
         status: The workflow, when it ran last, and when it runs next.
+        backend: What runs it on its schedule.
     """
 
     environment: str
     paused: bool
     status: WorkflowStatus
+    backend: str = "local"
 
 
 def scheduled(
@@ -86,7 +88,7 @@ def scheduled(
     """
     places = [require_current(registry, env)] if env else list(deployments.all_current(registry))
     found = [
-        Scheduled(place.name, place.revision.isolated, status)
+        Scheduled(place.name, place.revision.isolated, status, place.revision.backend)
         for place in places
         for status in look(place)
         if status.schedule is not None

@@ -31,9 +31,13 @@ def take_effect(registry: Registry, now: Deployment | None, before: Deployment |
         settings = then  # all that a rollback brought back was deployed when something else ran it
     if settings is not None and now is not None:
         backend(settings.backend).follow(now.name, settings, registry)
-    moved = settings is None or then is None or (then.backend, then.airflow) != (settings.backend, settings.airflow)
-    if before is not None and then is not None and moved:
+    if before is not None and then is not None and (settings is None or _place(then) != _place(settings)):
         backend(then.backend).follow(before.name, then, registry, leaves=True)
+
+
+def _place(environment: Environment) -> tuple[str, str | None]:
+    """Return where a backend finds what an environment runs: who leaves it takes that away."""
+    return environment.backend, environment.airflow.dags if environment.airflow else None
 
 
 def settings_of(registry: Registry, deployment: Deployment) -> Environment | None:

@@ -43,14 +43,14 @@ def require_deployable(source: DeploySource, planned: PreparedPlan, *, allow_old
     for prepared in due.values():
         _require_imports(source, prepared)
     _require_no_errors(source, due.values())
-    runs = [it.id for prepared in planned.prepared.values() for it in prepared.own_workflows.values()]
+    ids = {key: facts.own_ids for key, facts in planned.prepared.facts.items()}
+    runs = [id_ for own_ids in ids.values() for id_ in own_ids]
     if problems := backend(target.environment.backend).check(target.name, target.environment, runs):
         raise DataflowError("\n".join(problems[:_SHOWN]), "give each environment a `dags:` of its own", permanent=True)
     deployed = planned.before.revision.packages if planned.before else {}
     own = {key: it for key, it in deployed.items() if source.owns(key, it)}
     if not target.sandbox:
         source.ownership.refuse_copy(source.registry, own)
-    ids = {key: [it.id for it in prepared.own_workflows.values()] for key, prepared in planned.prepared.items()}
     others = {key: it for key, it in deployed.items() if key not in own}
     require_unique_ids({**{key: list(it.workflows) for key, it in others.items()}, **ids}, others)
     notes = [f"not checked: {R_UNCHECKED}"] if any(it.unchecked_r_scripts for it in due.values()) else []

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from dataflow import git
 from dataflow.deploy import deployments
 from dataflow.deploy.bundle.file_hashes import FileHashCache
+from dataflow.deploy.bundle.package_index import PackageFacts, PreparedPackages
 from dataflow.deploy.bundle.package_preparer import PackagePreparer
-from dataflow.deploy.bundle.packages import all_projects, find_packages, project_of
-from dataflow.deploy.bundle.prepared_package import PreparedPackage
+from dataflow.deploy.bundle.packages import PackageFolder, all_projects, find_packages, project_of
 from dataflow.deploy.ownership import ProjectOwnership
 from dataflow.deploy.targets import Target, target_of
 from dataflow.errors import DefinitionError, UsageError, display_path
@@ -22,7 +22,7 @@ from dataflow.workflow.discovery import DEFINITION
 from dataflow.workflow.project import FILE_NAME, find_project, read_project, without_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from dataflow.assets.discover import Repository
     from dataflow.assets.registry import Registry
@@ -120,6 +120,11 @@ class DeploySource:
 
         return SourceAssets(self.repository, self.checkout, self.registry, unclean=self.target.sandbox)
 
+    @cached_property
+    def package_folders(self) -> list[PackageFolder]:
+        """The folders of its packages."""
+        return find_packages(self.tree, self.scope)
+
     def left_out(self) -> list[str]:
         """Return notes about files that are on the disk and not deployed, where that may be a mistake."""
         if self.tree.commit is None:
@@ -128,7 +133,7 @@ class DeploySource:
         ignored = [it for it, why in self.tree.holes.items() if why == EXPORT and it.endswith(DEFINITION)]
         if ignored:
             notes.append(f"export-ignore in .gitattributes leaves out {', '.join(sorted(ignored)[:5])}")
-        packages = [it.path for it in find_packages(self.tree, self.scope)]
+        packages = [it.path for it in self.package_folders]
         packages += [it.rpartition("/")[0] for it in self.checkout.untracked if it.endswith(DEFINITION)]
         new = [it for it in self.checkout.untracked if any(p in ("", ".") or it.startswith(f"{p}/") for p in packages)]
         if new:
@@ -144,8 +149,8 @@ class DeploySource:
                 notes.append(f"{name} differs on disk, where git is set to ignore its changes")
         return notes
 
-    def prepared(self, progress: Callable[[int, int], None] = lambda _done, _all: None) -> dict[str, PreparedPackage]:
-        """Return all its packages by key, ready to be deployed.
+    def prepared(self, progress: Callable[[int, int], None] = lambda _done, _all: None) -> PreparedPackages:
+        """Return all its packages by key, ready to be deployed; what nothing asks for is not read.
 
         Args:
             progress: Receives how many of how many packages are done.
@@ -154,20 +159,21 @@ class DeploySource:
             DefinitionError: There are mistakes: all of them.
             UsageError: There is no package, or two workflows have one id.
         """
-        folders = find_packages(self.tree, self.scope)
+        folders = self.package_folders
         if not folders and not self.own_keys:
             raise self._no_workflows()
         preparer = PackagePreparer(self.repository, self.target, self.hashes)
+        index = preparer.index(self.scope)
         found = {}
         for number, folder in enumerate(folders):
             progress(number, len(folders))
-            prepared = preparer.prepare(folder)
-            if prepared is not None:
-                found[self.key(folder.path)] = prepared
+            facts = preparer.facts(folder, index)
+            if facts is not None:
+                found[self.key(folder.path)] = facts
         if preparer.problems:
             raise DefinitionError(preparer.problems)
         _require_unique_ids(found)
-        return found
+        return PreparedPackages(found, index, preparer.load)
 
     def _no_workflows(self) -> UsageError:
         others = [it for it in all_projects(self.tree) if it != self.scope]
@@ -249,13 +255,13 @@ def _committed(
     return tree, replace(committed, file=project.file, id=committed.id or project.id), scope
 
 
-def _require_unique_ids(found: dict[str, PreparedPackage]) -> None:
+def _require_unique_ids(found: Mapping[str, PackageFacts]) -> None:
     seen: dict[str, str] = {}
-    for prepared in found.values():
-        for file, workflow in prepared.workflows.items():
-            first = seen.setdefault(workflow.id, file)
+    for facts in found.values():
+        for file, id_ in facts.workflows.items():
+            first = seen.setdefault(id_, file)
             if first != file:
                 raise UsageError(
-                    f"{first} and {file} both have the id '{workflow.id}', which has to be unique in an environment",
+                    f"{first} and {file} both have the id '{id_}', which has to be unique in an environment",
                     "generate one of them with another --workflow-shortname, or change its identity.yaml",
                 )

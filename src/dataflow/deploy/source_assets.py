@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dataflow.assets.inputs import Inputs
     from dataflow.assets.publish import Pin
     from dataflow.assets.registry import Registry
+    from dataflow.deploy.bundle.package_index import PreparedPackages
     from dataflow.repository.checkout import Checkout
 
 
@@ -68,14 +69,25 @@ class SourceAssets:
                 found[f"dataflow.{asset.type}.{escape(asset.namespace)}"] = pin
         return found
 
-    def digest_of(self, prepared: PreparedPackage) -> str:
-        """Return the hash of all that a package's bundle is made of.
+    def digests_of(self, prepared: PreparedPackages) -> dict[str, str]:
+        """Return the hash of all that each package's bundle is made of, by the package's key.
 
         Raises:
             DataflowError: A reference means nothing, or a build tool is missing.
         """
-        package = prepared.model_dump(mode="json", exclude_defaults=True, exclude=PreparedPackage.NOT_DEPLOYED)
-        assets = [self.built(it.type, it.namespace) for it in prepared.builds]
+        found = {key: self._digest_of(key, prepared) for key in prepared}
+        prepared.index.keep()
+        return found
+
+    def _digest_of(self, key: str, prepared: PreparedPackages) -> str:
+        facts = prepared.facts[key]
+        assets = [self.built(it.type, it.namespace) for it in facts.builds]
         builds = [[it.type, it.namespace, self.inputs_of(it).sha256] for it in assets]
-        pins = [[name, self.pin(name).sha256] for name in prepared.references]
-        return digest([package, builds, pins])
+        pins = [[name, self.pin(name).sha256] for name in facts.references]
+
+        def whole() -> str:
+            left_out = PreparedPackage.NOT_DEPLOYED
+            package = prepared[key].model_dump(mode="json", exclude_defaults=True, exclude=left_out)
+            return digest([package, builds, pins])
+
+        return prepared.index.inputs(facts, digest([builds, pins]), whole)

@@ -162,7 +162,8 @@ def test_a_plan_shows_the_dag_files_of_what_would_change(repo, dags, tmp_path):
     assert repo.command("project", "plan", "--dags", str(tmp_path / "split")).returncode == 0
     text = (tmp_path / "split" / "alice.top.main.py").read_text()
     assert 'STEPS = ["ddl", "metadata", "wap.write", "wap.audit", "wap.publish", "hwm"]' in text
-    assert text.count("outlets=") == 1
+    told = [it.split('"')[1] for it in text.split("BashOperator(")[1:] if "outlets=" in it.partition("\n    )")[0]]
+    assert told == ["wap.publish", "hwm"], "who waits for the mark hears of it as well"
     arrows = text[text.index("    begun >>") :]
     assert arrows == "".join(f"    {a} >> {b}\n" for a, b in itertools.pairwise(["begun", *STEPS, "last"]))
     assert repo.command("project", "plan", "--sandbox", "--dags", str(tmp_path / "none")).returncode == 2
@@ -242,6 +243,37 @@ def test_dags_of_an_environment_that_airflow_runs_no_more_are_taken_away(repo, d
     repo.commit("run by due again")
     repo.deploy()
     assert not list((tmp_path / "elsewhere").glob("[!.]*"))
+
+
+def test_other_settings_of_the_same_airflow_render_its_files_anew_and_take_none_away(repo, dags):
+    repo.deploy()
+    before = sorted(it.name for it in (dags / "production").glob("*.py"))
+    more = f"dags: {dags}\n      command: docker run --rm registry.example.org/dataflow:1 dataflow\n      api: http://a.example"
+    repo.edit("dataflow.yaml", f"dags: {dags}", more)
+    repo.commit("another command")
+    repo.deploy()
+    assert sorted(it.name for it in (dags / "production").glob("*.py")) == before
+    expected = 'DATAFLOW = ["docker", "run", "--rm", "registry.example.org/dataflow:1", "dataflow"]'
+    assert expected in (dags / "production" / "alice.top.main.py").read_text().splitlines()
+
+
+def test_what_airflow_runs_is_told_as_its_own_where_somebody_looks_for_what_is_due(repo, dags):
+    said = repo.command("project", "deploy").stdout
+    assert f"  Airflow reads its DAG files in production of {dags}\n" in said
+    assert "workflow run --deployed" not in said, "without its API nobody could ask for one"
+    due = repo.command("workflow", "due", "--env", "production")
+    assert (due.returncode, due.stdout) == (0, "nothing is due: Airflow runs the schedules of production\n")
+    woken = repo.command("workflow", "due", "--env", "production", "--workflow", "top.daily", "--idle-code", "99")
+    assert (woken.returncode, woken.stdout) == (99, "nothing of top.daily is due\n")
+
+
+def test_what_tables_woke_is_news_of_all_that_its_runs_publish(repo, dags):
+    repo.edit("top/daily.sch.yaml", '  cron: "0 3 * * *"\n', "  tables: [prod.plays]\n")
+    repo.commit("by tables")
+    repo.deploy()
+    woken = (dags / "production" / "alice.top.daily.py").read_text().rpartition("with DAG(")[2]
+    assert '    dag_id="alice.top.daily.when_tables",\n' in woken
+    assert '        outlets=[Asset("x-dataflow://dataflow.prod.alice_top_results")],\n' in woken
 
 
 def test_a_bundle_of_before_airflow_runs_as_one_task_after_a_rollback(repo, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 import threading
@@ -13,7 +14,9 @@ from dataflow.deploy.rollback import plan_rollback
 from dataflow.tables.catalog import open_catalog
 from dataflow.tables.properties import HWM
 from tests.support.airflow import Airflow
-from tests.support.packages import definition, spark
+from tests.support.packages import DAY as EXECUTION_DATE
+from tests.support.packages import EVERY_DAY, definition, spark, wap
+from tests.support.repositories import git
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.tools("Airflow")]
 
@@ -39,7 +42,41 @@ LEAF = definition(
 )
 TABLE = "prod.alice_top_results"
 DAY = "2026-01-31"
+IMAGE = "registry.example.org/dataflow:1"
+ENGINE = """\
+#!/bin/sh
+# An engine without containers: what stands behind the image gets the variables that are handed on, and no others.
+[ "$1" = run ] || exit 125
+shift
+set_of=
+while [ "$1" != "{image}" ]; do
+    case "$1" in
+        --env) set_of="$set_of $2=$(printenv "$2")"; shift 2 ;;
+        --*) shift ;;
+        *) echo "no image {image}, and $1 instead" >&2; exit 125 ;;
+    esac
+done
+shift
+[ "$1" = dataflow ] || exit 127
+shift
+exec env -i PATH="{path}" HOME="$HOME" $set_of {python} -m dataflow "$@"
+"""
+"""What stands for `docker`, as an image can't be pulled here; `tests/test_container_engine.py` has real containers."""
+
 RUN_LEAF = "workflow", "run", "--deployed", "alice.top.leaf", "--env", "production"
+
+
+NEWS = definition(
+    spark("ddl.sql", "ddl"),
+    wap(spark("src/write.sql"), by={"date": EXECUTION_DATE}),
+    name="${dataflow.package_id}.news",
+    head="trigger:\n  tables: [prod.alice_top_results]\n",
+    params={
+        **EVERY_DAY,
+        "SOURCE_TABLE": "dataflow_demo.playback",
+        "TARGET_TABLE": "${TARGET_DB}.${dataflow.package_slug}_news",
+    },
+)
 
 
 @pytest.fixture
@@ -66,7 +103,19 @@ def rows(command) -> int:
     return row["ids"]
 
 
-def test_a_dag_of_one_step_passes_airflows_own_test(repo, airflow):  # noqa: ARG001
+def test_a_dag_whose_steps_are_containers_passes_airflows_own_test(repo, airflow, tmp_path):
+    engine = tmp_path / "bin" / "docker"
+    engine.parent.mkdir()
+    engine.write_text(ENGINE.format(image=IMAGE, path=airflow.environ["PATH"], python=sys.executable))
+    engine.chmod(0o755)
+    handed = [
+        word for name in sorted(airflow.command.environ) if name.startswith("DATAFLOW_") for word in ("--env", name)
+    ]
+    calls = shlex.join(["docker", "run", "--rm", "--network=host", *handed, IMAGE, "dataflow"])
+    repo.edit("dataflow.yaml", shlex.join([sys.executable, "-m", "dataflow"]), calls)
+    repo.commit("in containers")
+    repo.deploy()
+    airflow.environ["PATH"] = f"{engine.parent}{os.pathsep}{airflow.environ['PATH']}"
     assert airflow("db", "migrate").returncode == 0
     done = airflow("dags", "test", "-B", "dataflow", "alice.top.leaf")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
@@ -134,6 +183,69 @@ def test_a_run_ends_on_its_version_and_what_is_deployed_meanwhile_runs_next(repo
         ]
         assert {it["workflow_id"] for it in listed} == {"alice.top.daily", "alice.top.main"}
         assert {it["status"] for it in listed} == {"succeeded"}
+
+
+@pytest.fixture
+def by_git(repo, home, spark_commands, tmp_path):
+    """Return an Airflow whose DAGs are a branch of a git repository: a wap in three tasks, and what its table wakes."""
+    command = spark_commands(repo.folder, home)
+    (tmp_path / "airflow").mkdir()
+    git(tmp_path, "init", "--quiet", "--bare", "dags.git")
+    found = Airflow(tmp_path / "airflow", tmp_path / "dags.git", command.environ, branch="live")
+    calls = shlex.join([sys.executable, "-m", "dataflow"])
+    repo.write(
+        "dataflow.yaml", PROJECT.format(dags=f"git+{tmp_path / 'dags.git'}@live", command=calls, api=found.address)
+    )
+    repo.edit("top/main.sch.yaml", "      write:\n", "      split: true\n      write:\n")
+    repo.write("top/news.sch.yaml", NEWS)
+    repo.commit("run by Airflow")
+    repo.deploy()
+    found.command = command
+    return found
+
+
+def test_a_wap_in_three_tasks_publishes_and_wakes_what_waits_for_its_table(by_git):
+    command = by_git.command
+    with by_git.standalone():
+        command.environ["AIRFLOW_TOKEN"] = by_git.token()
+        ids = "alice.top.main", "alice.top.news", "alice.top.news.when_tables"
+        by_git.until("DAGs are read", lambda: by_git.knows(*ids), 300)
+        by_git.ask("dags/alice.top.news.when_tables", "PATCH", {"is_paused": False})
+        ended = {}
+        asked = "workflow", "run", "--deployed", "alice.top.main", "--date", DAY, "--env", "production"
+        worker = threading.Thread(target=lambda: ended.update(main=command(*asked, code=None)))
+        worker.start()
+        [run] = by_git.until("main runs", lambda: _runs(command, "alice.top.main"), 300)
+        name = f"alice.top.main/{run['run_id']}"
+        followed = command("workflow", "logs", name, "--env", "production", "--follow").stdout.splitlines()
+        worker.join(300)
+        assert ended["main"].returncode == 0, ended["main"].stdout + ended["main"].stderr
+        tasks = by_git.ask(f"dags/alice.top.main/dagRuns/{run['run_id']}/taskInstances")["task_instances"]
+        states = {it["task_id"]: it["state"] for it in tasks}
+        assert {"wap.write", "wap.audit", "wap.publish"} < states.keys()
+        assert set(states.values()) == {"success"}
+        assert rows(command) == 10
+
+        steps = states.keys() - {"run.begin", "run.end"}
+        said = [it.partition(" | ") for it in followed]
+        assert sorted(task for task, _, line in said if line.startswith(f"  ✓ {task} ")) == sorted(steps)
+        assert not [it for it in followed if "source details" in it]
+
+        woken = by_git.until("news are heard", lambda: _ended(command, "alice.top.news.when_tables"), 300)
+        assert {it["status"] for it in woken} == {"succeeded"}
+        [whole] = command.json("workflow", "runs", "--workflow", "alice.top.news")
+        assert (whole["status"], whole["params"]["EXECUTION_DATE"]) == ("succeeded", DAY)
+        heard = by_git.ask("assets/events")["asset_events"]
+        main, news = "x-dataflow://dataflow.prod.alice_top_results", "x-dataflow://dataflow.prod.alice_top_news"
+        assert {(it["name"], it["source_task_id"]) for it in heard} == {
+            (main, "wap.publish"),
+            (main, "hwm"),  # who waits for the mark is woken by it
+            (news, "due"),  # which wakes the next
+        }
+
+
+def _ended(command, workflow: str) -> list:
+    return [it for it in _runs(command, workflow) if it["ended"]]
 
 
 def _runs(command, workflow: str) -> list:

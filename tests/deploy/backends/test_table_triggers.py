@@ -115,6 +115,18 @@ def test_a_day_makes_a_workflow_due_once_when_all_tables_have_it(repo, tables, p
     assert runs(repo, production) == [("alice.top.daily", 1)], "a late row of a day that both have"
 
 
+def test_a_table_that_is_filled_first_after_the_deployment_is_news_of_its_own_days(repo, tables):
+    repo.edit("top/daily.sch.yaml", '  cron: "0 3 * * *"\n', "  tables: [db.plays]\n")
+    repo.edit("top/main.sch.yaml", "dataflow_demo.playback", "db.plays")
+    repo.commit()
+    production = repo.deploy().deployment
+    assert runs(repo, production) == [], "it has no rows"
+    tables.publish("plays", 2, mark=2)
+    assert runs(repo, production) == [("alice.top.daily", 2)]
+    assert claim(repo, production) == 0
+    assert runs(repo, production) == []
+
+
 def test_a_table_with_a_mark_has_a_day_once_the_mark_has(repo, tables, production):
     tables.publish("plays", 2, mark=1)
     tables.publish("titles", 2)

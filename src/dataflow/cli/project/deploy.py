@@ -17,6 +17,7 @@ from dataflow.cli.project.target import Target
 
 if TYPE_CHECKING:
     from dataflow.deploy.deploy import DeployResult
+    from dataflow.workflow.project import Environment
 
 
 def deploy(
@@ -59,7 +60,7 @@ def deploy(
             say(f"note: campaign {use.campaign.id} is open until {use.campaign.row.deadline}: {use}")
     with progress("Deploying …") as tell:
         done = Deployer(source, planned, say, say, tell, dt.timedelta(days=keep), allow_older=allow_older).deploy()
-    output.show(_Deployed(done))
+    output.show(_Deployed(done, source.target.environment))
     explain(output, "bundle", done.deployment.name)
     pin_project(source, say)
     before = planned.before or done.deployment  # where it was recorded until now it has to be forgotten
@@ -70,6 +71,7 @@ def deploy(
 @dataclass(frozen=True)
 class _Deployed(Result):
     done: DeployResult
+    environment: Environment
 
     def text(self) -> None:
         done, switch = self.done, self.done.deployment.revision
@@ -88,7 +90,10 @@ class _Deployed(Result):
         until = f", kept until {switch.expires:%Y-%m-%d}" if switch.expires else ""
         out().print(f"{done.deployment.name} is at #{done.deployment.number} now{until}")
         ids = [id_ for package in done.packages.values() for id_ in package.workflows if id_.endswith(".main")]
-        if ids:
+        airflow = self.environment.airflow if self.environment.backend == "airflow" else None
+        if airflow is not None:
+            out().print(f"  Airflow reads its DAG files in {done.deployment.name} of {airflow.dags}", style="dim")
+        if ids and (airflow is None or airflow.api is not None):  # else nobody could ask Airflow for it
             out().print(f"  dataflow workflow run --deployed {ids[0]}", style="dim")
 
     def data(self) -> object:

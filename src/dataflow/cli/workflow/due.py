@@ -30,6 +30,9 @@ def due(
     install_hint: Annotated[
         bool, typer.Option("--install-hint", help="Print the line for cron, and the units for systemd, that call it.")
     ] = False,
+    idle_code: Annotated[
+        int, typer.Option("--idle-code", metavar="CODE", min=0, max=255, help="Exit so where nothing was due.")
+    ] = 0,
     output: OutputOption = TEXT,
 ) -> None:
     """Run the deployed workflows that are due; call it each minute.
@@ -61,9 +64,11 @@ def due(
         if run.error:
             print_error(DataflowError(f"{run.workflow or run.environment}: {run.error.message}", run.error.hint))
         output.show_part(_DueRun(run))
-    output.show(_DueRuns(ended, registry, env))
+    output.show(_DueRuns(ended, registry, env, workflow))
     if any(run.status == "failed" for run in ended):
         raise typer.Exit(1)
+    if not ended:
+        raise typer.Exit(idle_code)
 
 
 @dataclass(frozen=True)
@@ -103,10 +108,12 @@ class _DueRuns(Result):
     runs: Sequence[DueOutcome]
     registry: Registry
     env: str | None
+    workflow: str | None
 
     def text(self) -> None:
         if not self.runs:
-            out().print(_nothing_due(self.registry, self.env))
+            nothing = _nothing_due(self.registry, self.env)
+            out().print(nothing if self.workflow is None else f"nothing of {self.workflow} is due")
 
     def data(self) -> object:
         return [_DueRun(run).data() for run in self.runs]
@@ -122,6 +129,11 @@ def _nothing_due(registry: Registry, env: str | None) -> str:
     found = scheduled(registry, env, coming)
     if not found:
         return "nothing is due: no deployed workflow has a schedule, which a `trigger:` in its *.sch.yaml gives it"
+    elsewhere = {it.environment: it.backend.capitalize() for it in found if it.backend != "local"}
+    found = [it for it in found if it.environment not in elsewhere]
+    if not found:
+        name, backend = next(iter(elsewhere.items()))
+        return f"nothing is due: {backend} runs the schedules of {name}"
     first = found[0]
     waiting = next((it for it in found if it.status.by_tables and not it.paused), None)
     if first.status.next is None and waiting is not None:

@@ -8,6 +8,7 @@ so in a repeated hour again, and never in a skipped one.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import zoneinfo
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _HOUR = dt.timedelta(hours=1)
 _SECOND = dt.timedelta(seconds=1)
 _NEAR = 26  # hours around a change of clocks in which their order is not that of time
+_KEPT = 1024  # answers: a thousand workflows have a handful of schedules, asked for one moment
 
 
 def latest_moment(schedule: ScheduledTrigger, at: dt.datetime) -> dt.datetime:
@@ -28,59 +30,69 @@ def latest_moment(schedule: ScheduledTrigger, at: dt.datetime) -> dt.datetime:
     Raises:
         DataflowError: There is none: no month has such a day.
     """
-    zone, at = zoneinfo.ZoneInfo(schedule.timezone), at.astimezone(dt.UTC)
-    set_back = max(_offset(at - hours * _HOUR, zone) for hours in range(_NEAR)) - _offset(at, zone)
-    best: dt.datetime | None = None
-    for shown in _shown(schedule, _clock(at, zone) + set_back + _SECOND, forward=False):
-        if best is not None and shown < _clock(best, zone) - set_back:
-            break
-        come = [it for it in _instants(schedule, shown, zone) if it <= at]
-        best = max([*come, *([best] if best else [])], default=None)
-        if best is not None and not set_back:
-            break
-    return _found(schedule, best, zone)
+    return _latest(schedule.cron or "", schedule.timezone, at.astimezone(dt.UTC))
 
 
 def next_moment(schedule: ScheduledTrigger, after: dt.datetime) -> dt.datetime:
     """Return the first moment of a schedule that is after another; raises as `latest_moment` does."""
-    zone, after = zoneinfo.ZoneInfo(schedule.timezone), after.astimezone(dt.UTC)
+    return _next(schedule.cron or "", schedule.timezone, after.astimezone(dt.UTC))
+
+
+@functools.lru_cache(_KEPT)
+def _latest(cron: str, timezone: str, at: dt.datetime) -> dt.datetime:
+    zone = zoneinfo.ZoneInfo(timezone)
+    set_back = max(_offset(at - hours * _HOUR, zone) for hours in range(_NEAR)) - _offset(at, zone)
+    best: dt.datetime | None = None
+    for shown in _shown(cron, _clock(at, zone) + set_back + _SECOND, forward=False):
+        if best is not None and shown < _clock(best, zone) - set_back:
+            break
+        come = [it for it in _instants(cron, shown, zone) if it <= at]
+        best = max([*come, *([best] if best else [])], default=None)
+        if best is not None and not set_back:
+            break
+    return _found(cron, best, zone)
+
+
+@functools.lru_cache(_KEPT)
+def _next(cron: str, timezone: str, after: dt.datetime) -> dt.datetime:
+    zone = zoneinfo.ZoneInfo(timezone)
     set_back = _offset(after, zone) - min(_offset(after + hours * _HOUR, zone) for hours in range(_NEAR))
     best: dt.datetime | None = None
-    for shown in _shown(schedule, _clock(after, zone) - set_back - _SECOND, forward=True):
+    for shown in _shown(cron, _clock(after, zone) - set_back - _SECOND, forward=True):
         if best is not None and shown > _clock(best, zone) + set_back:
             break
-        come = [it for it in _instants(schedule, shown, zone) if it > after]
+        come = [it for it in _instants(cron, shown, zone) if it > after]
         best = min([*come, *([best] if best else [])], default=None)
         if best is not None and not set_back:
             break
-    return _found(schedule, best, zone)
+    return _found(cron, best, zone)
 
 
-def _found(schedule: ScheduledTrigger, moment: dt.datetime | None, zone: zoneinfo.ZoneInfo) -> dt.datetime:
+def _found(cron: str, moment: dt.datetime | None, zone: zoneinfo.ZoneInfo) -> dt.datetime:
     if moment is None:
-        raise DataflowError(f"the schedule '{schedule.cron}' never comes: no month has such a day", permanent=True)
+        raise DataflowError(f"the schedule '{cron}' never comes: no month has such a day", permanent=True)
     return moment.astimezone(zone)
 
 
-def _shown(schedule: ScheduledTrigger, start: dt.datetime, *, forward: bool) -> Iterator[dt.datetime]:
+def _shown(cron: str, start: dt.datetime, *, forward: bool) -> Iterator[dt.datetime]:
     """Yield what clocks show at the moments of a schedule, one after the other, as if they were never changed."""
     from croniter import CroniterError, croniter
 
     try:
-        walk = croniter(schedule.cron or "", start)
+        walk = croniter(cron, start)
         while True:
             yield walk.get_next(dt.datetime) if forward else walk.get_prev(dt.datetime)
     except (CroniterError, OverflowError, ValueError):
         return
 
 
-def _instants(schedule: ScheduledTrigger, shown: dt.datetime, zone: zoneinfo.ZoneInfo) -> list[dt.datetime]:
+def _instants(cron: str, shown: dt.datetime, zone: zoneinfo.ZoneInfo) -> list[dt.datetime]:
     """Return when clocks show a time at which the schedule runs: once, twice where they are set back, or never.
 
     In UTC, as all that is compared here: Python compares two times of one zone by what clocks show.
     """
     first, second = (shown.replace(tzinfo=zone, fold=fold).astimezone(dt.UTC) for fold in (0, 1))
-    minute, hour = (schedule.cron or "").split()[:2]
+    minute, hour = cron.split()[:2]
     follows_clocks = "*" in minute or "*" in hour
     if _clock(first, zone) != shown:  # they are set forward over it
         return [] if follows_clocks else [_end_of_gap(second, first, zone)]

@@ -34,22 +34,22 @@ def statuses(deployment: Deployment) -> list[WorkflowStatus]:
 
 def coming(deployment: Deployment) -> list[WorkflowStatus]:
     """Return when an environment's workflows run next, without a look at what has run."""
-    found = []
+    found, at = [], now()
     for package in deployment.revision.packages.values():
         for id_, schedule in package.workflows.items():
             triggers = () if schedule is None else schedule.triggers
-            moments = [it for it in (_next(deployment, id_, trigger) for trigger in triggers) if it is not None]
+            moments = [it for it in (_next(deployment, id_, trigger, at) for trigger in triggers) if it is not None]
             by_tables = any(it.tables for it in triggers)
             text = None if schedule is None else schedule.text
             found.append(WorkflowStatus(id_, text, min(moments, key=_as_utc, default=None), by_tables=by_tables))
     return found
 
 
-def _next(deployment: Deployment, workflow: str, trigger: ScheduledTrigger) -> dt.datetime | None:
+def _next(deployment: Deployment, workflow: str, trigger: ScheduledTrigger, after: dt.datetime) -> dt.datetime | None:
     """Return when a trigger makes a workflow due next; None where it never does, or nobody can tell."""
     if trigger.cron and not deployment.revision.isolated:
         with contextlib.suppress(DataflowError):  # it never comes
-            return following(workflow, trigger, now())
+            return following(workflow, trigger, after)
     return None
 
 
@@ -91,7 +91,7 @@ class _Looking:
     def status(self, trigger: ScheduledTrigger) -> TriggerStatus:
         """Return when a trigger made the workflow due last, and when it does next."""
         last, status = self._last_moment(trigger) if trigger.cron else self._last_look(trigger)
-        moment = _next(self._deployment, self._workflow, trigger)
+        moment = _next(self._deployment, self._workflow, trigger, now())
         return TriggerStatus(trigger.own_text, bool(trigger.tables), moment, last, status)
 
     def _last_moment(self, trigger: ScheduledTrigger) -> tuple[dt.datetime | None, str | None]:

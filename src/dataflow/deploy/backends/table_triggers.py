@@ -115,12 +115,13 @@ def _ready(found: Mapping[str, _Looked], join: ScheduledTrigger, at: dt.datetime
 def _look(table: Table, timezone: str, since: dt.datetime, before: int | None, cadence: Cadence) -> _Looked | None:
     from dataflow.tables.changed_days.day_values import Grain, zone_of
     from dataflow.tables.changed_days.find import changed_days
+    from dataflow.tables.changed_days.history import BEGINNING
     from dataflow.tables.high_water_mark import from_properties
 
     current = table.current_snapshot()
     if current is None:
         return None
-    start = _snapshot_at(table, since) if before is None else before
+    start = (_snapshot_at(table, since) or BEGINNING) if before is None else before
     zone = zone_of(timezone)
     water = from_properties(table.properties)
     try:

@@ -31,7 +31,7 @@ class StepOutline(_Part):
         type: The type of its job, `wap`, or `Foreach`.
         does: What it does, in a few words.
         needs: The steps that must have succeeded before.
-        publishes: The tables that it publishes to, with their catalog.
+        publishes: The tables of which it is news, as it publishes to them or calls them complete, with their catalog.
         retries: How many attempts may follow one that failed.
         retry_delay: Seconds before the first retry; doubles with each.
         timeout: Seconds that an attempt may take.

@@ -1,20 +1,22 @@
 """Preparing packages for deployment: loaded, rendered, their files and assets collected, and kept in a cache.
 
 Nothing is built, and the registry is not read. The result is kept in the Dataflow home under a hash of the package's
-files, so that of three hundred packages only those that changed are read again.
+files, and what is compared of all of them in one index: of a thousand packages only those that changed are read.
 """
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import dataflow
 from dataflow.deploy.bundle.asset_collector import R_PROJECT, AssetCollector
 from dataflow.deploy.bundle.file_hashes import FileHashCache, read_cached, write_cached
 from dataflow.deploy.bundle.manifest import BundleModel, digest, environment_settings
+from dataflow.deploy.bundle.package_index import PackageFacts, PackageIndex
 from dataflow.deploy.bundle.package_loader import PackageLoader
 from dataflow.deploy.bundle.package_renderer import PackageRenderer
 from dataflow.deploy.bundle.prepared_package import PreparedPackage
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from dataflow.assets.discover import Repository
     from dataflow.deploy.bundle.packages import PackageFolder
     from dataflow.deploy.targets import Target
+
+T = TypeVar("T")
 
 
 class _CachedPackage(BundleModel):
@@ -62,22 +66,61 @@ class PackagePreparer:
             "r": r_program() is not None,
         }
         self._settings = digest(settings)
+        self._folders: dict[str, PackageFolder] = {}
+
+    def index(self, scope: str | None) -> PackageIndex:
+        """Return the index of a project's packages: another one for each target, and for each version of this code."""
+        tree = self.repository.tree
+        return PackageIndex(digest([self._settings, str(tree.checkout or tree.root), scope]))
+
+    def facts(self, folder: PackageFolder, index: PackageIndex) -> PackageFacts | None:
+        """Return what is compared of a package; None when it has mistakes, which are added to `problems`."""
+        self._folders[folder.path] = folder
+        found = index.known(folder.path, self._key(folder))
+        if found is None or not self._are_unchanged(found.elsewhere):
+            found = self._prepared(folder, PackageFacts.of)
+        if found is not None:
+            index.note(found)
+        return found
+
+    def load(self, facts: PackageFacts) -> PreparedPackage:
+        """Return a package whose facts were looked at.
+
+        Raises:
+            DefinitionError: There are mistakes in it, as its files have changed meanwhile.
+        """
+        found = self.prepare(self._folders[facts.path])
+        if found is None:
+            raise DefinitionError(self.problems)
+        return found
 
     def prepare(self, folder: PackageFolder) -> PreparedPackage | None:
         """Return a package as it would be deployed; None when it has mistakes, which are added to `problems`."""
-        own = {name: self._checksum(name) for name in folder.files}
-        key = digest([self._settings, folder.path, own])
+        return self._prepared(folder, lambda _key, prepared, _elsewhere: prepared)
+
+    def _prepared(
+        self, folder: PackageFolder, make: Callable[[str, PreparedPackage, Mapping[str, str | None]], T]
+    ) -> T | None:
+        """Return what is made of a package, its key, and the checksums of what else it was prepared from."""
+        key = self._key(folder)
         cached = read_cached("prepared", key, _CachedPackage)
-        if cached is not None and all(self._checksum(name) == was for name, was in cached.elsewhere.items()):
-            return cached.prepared
+        if cached is not None and self._are_unchanged(cached.elsewhere):
+            return make(key, cached.prepared, cached.elsewhere)
         try:
             prepared, read = self._prepare_with_files(folder)
         except DefinitionError as error:
             self.problems += error.problems
             return None
-        elsewhere = {name: self._checksum(name) for name in sorted(read - own.keys())}
+        elsewhere = {name: self._checksum(name) for name in sorted(read - set(folder.files))}
         write_cached("prepared", key, _CachedPackage(prepared=prepared, elsewhere=elsewhere))
-        return prepared
+        return make(key, prepared, elsewhere)
+
+    def _key(self, folder: PackageFolder) -> str:
+        own = {name: self._checksum(name) for name in folder.files}
+        return digest([self._settings, folder.path, own])
+
+    def _are_unchanged(self, elsewhere: Mapping[str, str | None]) -> bool:
+        return all(self._checksum(name) == was for name, was in elsewhere.items())
 
     def _prepare_with_files(self, folder: PackageFolder) -> tuple[PreparedPackage, set[str]]:
         """Prepare a package from its own files, and from all of the repository's where those are not enough."""
@@ -134,11 +177,12 @@ class PackagePreparer:
 
     def _checksum(self, name: str) -> str | None:
         """Return the checksum of a file; of a folder, whose name ends in a `/`, that of its files' names."""
-        path = self.repository.root / name
+        tree, root = self.repository.tree, self.repository.root
         if name.endswith("/"):
-            return digest(files_beside(self.repository.tree, path))
-        if self.repository.tree.marks:
-            return self.repository.tree.marks.get(name)
+            return digest(files_beside(tree, root / name))
+        if tree.marks:
+            return tree.marks.get(name)
+        path = root / name
         return self.hashes.of(path) if path.is_file() else None
 
 

@@ -10,7 +10,7 @@ from dataflow.deploy.plan.definition import Action, DeployPlan, PackageChange, P
 from dataflow.deploy.plan.explainer import explain
 
 if TYPE_CHECKING:
-    from dataflow.deploy.bundle.prepared_package import PreparedPackage
+    from dataflow.deploy.bundle.package_index import PreparedPackages
     from dataflow.deploy.deployments import DeployedPackage
     from dataflow.deploy.source import DeploySource
 
@@ -32,7 +32,7 @@ def make_plan(
         DefinitionError: There are mistakes in the definitions: all of them.
     """
     prepared = source.prepared(progress)
-    inputs = {key: source.assets.digest_of(it) for key, it in prepared.items()}
+    inputs = source.assets.digests_of(prepared)
     before = source.current
     deployed = (
         {} if before is None else {key: it for key, it in before.revision.packages.items() if source.owns(key, it)}
@@ -42,7 +42,7 @@ def make_plan(
         was = deployed.get(key)
         if was is not None and inputs.get(key) == was.inputs:
             continue
-        changes.append(_change(source, key, prepared.get(key), was, details=details))
+        changes.append(_change(source, key, prepared, was, details=details))
     plan = DeployPlan(
         environment=source.target.name,
         number=before.number if before else 0,
@@ -55,10 +55,10 @@ def make_plan(
 
 
 def _change(
-    source: DeploySource, key: str, now: PreparedPackage | None, was: DeployedPackage | None, *, details: bool
+    source: DeploySource, key: str, prepared: PreparedPackages, was: DeployedPackage | None, *, details: bool
 ) -> PackageChange:
-    action: Action = "removed" if now is None else "changed" if was else "added"
+    action: Action = "removed" if key not in prepared.facts else "changed" if was else "added"
     if not details:
         return PackageChange(key, action)
     before = load_bundle(source.registry, was.bundle) if was is not None else None
-    return explain(source, PackageChange(key, action), before, now)
+    return explain(source, PackageChange(key, action), before, prepared.get(key))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from dataflow.deploy.bundle.prepared_package import PreparedPackage
+    from dataflow.deploy.bundle.package_index import PreparedPackages
     from dataflow.deploy.deployments import Deployment
 
 Action = Literal["added", "changed", "removed"]
@@ -114,12 +114,12 @@ class PreparedPlan:
 
     Attributes:
         plan: The plan.
-        prepared: The packages of the repository, by key.
+        prepared: The packages of the repository, by key; each is read when it is asked for.
         before: The environment as it stood.
     """
 
     plan: DeployPlan
-    prepared: Mapping[str, PreparedPackage]
+    prepared: PreparedPackages
     before: Deployment | None
 
     @property

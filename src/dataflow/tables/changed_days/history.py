@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from pyiceberg.table.metadata import TableMetadata
     from pyiceberg.table.snapshots import Snapshot
 
+BEGINNING = -1
+"""What stands for the time before a table's first snapshot: all of its snapshots are since."""
+
 _COUNTS = ("added-data-files", "deleted-data-files", "added-delete-files", "removed-delete-files")
 
 
@@ -25,18 +28,19 @@ def snapshots_since(metadata: TableMetadata, head: int, since: int) -> list[Snap
     """Return the snapshots after one, up to another, the newest first.
 
     Returns:
-        None where the earlier one is no ancestor of the later, or the way between them has expired.
+        None where the earlier one is no ancestor of the later, or the way between them has expired. All since
+        `BEGINNING`, where none has.
     """
     by_id = {snapshot.snapshot_id: snapshot for snapshot in metadata.snapshots}
     found: list[Snapshot] = []
     at = head
     while at != since:
         snapshot = by_id.get(at)
-        if snapshot is None or snapshot.parent_snapshot_id is None:
+        if snapshot is None or (snapshot.parent_snapshot_id is None and since != BEGINNING):
             return None
         found.append(snapshot)
-        at = snapshot.parent_snapshot_id
-    return found if since in by_id else None
+        at = BEGINNING if snapshot.parent_snapshot_id is None else snapshot.parent_snapshot_id
+    return found if since in {*by_id, BEGINNING} else None
 
 
 def changes_rows(snapshot: Snapshot) -> bool:

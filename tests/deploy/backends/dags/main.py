@@ -99,6 +99,7 @@ with DAG(
     step_4 = BashOperator(
         task_id="hwm",
         bash_command="{{ step(ti, 'hwm') }}",
+        outlets=[Asset("x-dataflow://dataflow.prod.alice_top_results")],
     )
 
     last = BashOperator(

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dataflow.deploy.backends.airflow.dag_text import DATES, HEAD, WAKE
+from dataflow.deploy.backends.airflow.dag_text import DATES, HEAD, IDLE, WAKE, WAKEN
 from dataflow.deploy.backends.airflow.python_text import call, duration, mapping, strings, text
 from dataflow.deploy.bundle.outline import StepOutline, WorkflowOutline
 from dataflow.workflow.parameters import PREFIX
@@ -271,9 +271,11 @@ class DagFile:
             self.bundle.environment.name,
             "--workflow",
             self.workflow.id,
+            "--idle-code",
+            str(IDLE),
         ]
         arguments = {
-            "dag_id": text(f"{self.workflow.id}.when_tables"),
+            "dag_id": text(f"{self.workflow.id}{WAKEN}"),
             "description": text(f"Runs {self.workflow.id} for what its tables have published."),
             "schedule": any_of_them,
             "start_date": _moment(self.since),
@@ -283,7 +285,18 @@ class DagFile:
             "tags": strings(self._tags, 4, len("tags=")),
         }
         lines = "\n".join(f"    {name}={value}," for name, value in arguments.items())
-        return WAKE.format(arguments=lines, unit=unit, command=text(shlex.join(words)))
+        published = self._published(self._outline)
+        outlets = f"\n        outlets={self._assets(published, 'outlets=')}," if published else ""
+        return WAKE.format(arguments=lines, unit=unit, command=text(shlex.join(words)), outlets=outlets)
+
+    def _published(self, outline: WorkflowOutline) -> tuple[str, ...]:
+        """Return all tables that a workflow publishes, by itself and in the runs of its dates."""
+        found = dict.fromkeys(table for step in outline.steps for table in step.publishes)
+        called = {step.dates.workflow for step in outline.steps if step.dates is not None}
+        for it in self.bundle.own_workflows.values():
+            if it.id in called and it.outline is not None:
+                found |= dict.fromkeys(self._published(it.outline))
+        return tuple(found)
 
 
 def _line(kind: str, does: str) -> str:

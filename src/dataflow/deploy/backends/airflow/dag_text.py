@@ -83,14 +83,21 @@ def given(name, date):
     return {{key: value.replace({each}, date) for key, value in CALLED[name]["params"].items()}}
 '''
 
+WAKEN = ".when_tables"
+"""What stands behind a workflow's id in the name of the DAG that its tables wake."""
+
+IDLE = 99
+"""The exit code with which a task has not failed and has done nothing, as Airflow understands it."""
+
 WAKE = """
 
 with DAG(
 {arguments}
 ):
-    # An event only wakes it: `due` looks which {unit}s all tables have, and runs for each publication once.
+    # An event only wakes it: `due` looks which {unit}s all tables have, and runs for each publication once; where
+    # nothing is due, the task is skipped.
     BashOperator(
         task_id="due",
-        bash_command={command},
+        bash_command={command},{outlets}
     )
 """

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 from dataflow.deploy.bundle.outline import DatesOutline, StepOutline, WorkflowOutline
 from dataflow.jobs.context import PHASES
 from dataflow.lineage.model import plain_name
-from dataflow.workflow.models import RetryPolicyMixin, SparkJob
+from dataflow.workflow.models import HwmJob, RetryPolicyMixin, SparkJob
 from dataflow.workflow.parameters import POINTER, PREFIX, placeholders
 from dataflow.workflow.periods import CLOCK
 from dataflow.workflow.resolved import ForeachStep, JobStep, Step, SubworkflowStep, WapStep, Workflow
@@ -99,7 +99,10 @@ def _attempts(job: RetryPolicyMixin) -> dict[str, Any]:
 
 
 def _published(workflow: Workflow, step: Step) -> Iterator[str]:
-    """Yield the tables that a step publishes to, with their catalog."""
+    """Yield the tables of which a step is news, with their catalog: what it publishes to, or calls complete.
+
+    Who waits for a table that has a mark waits for the mark, which moves after the rows are there.
+    """
     catalog = workflow.environment.catalog_name
     match step:
         case WapStep(template=template):
@@ -110,6 +113,8 @@ def _published(workflow: Workflow, step: Step) -> Iterator[str]:
         case ForeachStep():
             for item in step.items[:1]:
                 yield from _published(workflow, item.step)
+        case JobStep(job=HwmJob(hwm=hwm)):
+            yield f"{catalog}.{plain_name(hwm.table, catalog)}"
         case JobStep():
             return
         case _:

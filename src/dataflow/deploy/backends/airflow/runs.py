@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dataflow.deploy.backends.airflow.api import AirflowApi, NotThere
+from dataflow.deploy.backends.airflow.dag_text import WAKEN
 from dataflow.errors import DataflowError, UsageError, did_you_mean
 from dataflow.report import Report, silent
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 _STATUS = {"success": "succeeded", "failed": "failed", "queued": "waiting", "running": "running"}
 _ENDED = {"success", "failed"}
 _UNENDED_TASKS = {"running", "restarting", "deferred"}
+_SOURCES = "::group::Log message source details", "::endgroup::"
+"""Between what Airflow names the files of a log, which are others once a task has ended; tasks print none of it."""
+
 _PAGE, _PAGES = 100, 10
 _PAUSE = 2.0
 
@@ -82,7 +86,7 @@ class AirflowRuns:
     Attributes:
         api: Where to ask.
         environment: The environment.
-        workflows: The ids of its workflows; runs of other DAGs are nobody's business here.
+        workflows: The ids of its DAGs; runs of others are nobody's business here.
     """
 
     api: AirflowApi
@@ -91,8 +95,11 @@ class AirflowRuns:
 
     @classmethod
     def of(cls, environment: Environment, deployment: Deployment | None) -> AirflowRuns:
-        """Return the runs of a deployment."""
-        return cls(AirflowApi.of(environment), environment, deployment.revision.workflows if deployment else {})
+        """Return the runs of a deployment: those of its workflows, and those in which tables made one due."""
+        packages = deployment.revision.packages.values() if deployment else ()
+        schedules = {id_: schedule for package in packages for id_, schedule in package.workflows.items()}
+        woken = [f"{id_}{WAKEN}" for id_, schedule in schedules.items() if schedule is not None and schedule.joins]
+        return cls(AirflowApi.of(environment), environment, {*schedules, *woken})
 
     def recent(self, workflow: str | None, limit: int) -> list[AirflowRun]:
         """Return the last runs, newest first; of workflows whose id contains a text, where one is given."""
@@ -226,7 +233,9 @@ class AirflowRuns:
             return []
         index = f"[{task['map_index']}]" if task["map_index"] >= 0 else ""
         events = [it if isinstance(it, str) else str(it.get("event", "")) for it in found["content"]]
-        return [f"{task['task_id']}{index} | {line}" for text in events for line in text.splitlines() or [""]]
+        begin, end = _SOURCES
+        printed = events[events.index(end) + 1 :] if events[:1] == [begin] and end in events else events
+        return [f"{task['task_id']}{index} | {line}" for text in printed for line in text.splitlines() or [""]]
 
 
 def start_and_wait(environment: Environment, start: RunRequest, report: Report = silent) -> AirflowRun:
