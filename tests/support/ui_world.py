@@ -68,7 +68,12 @@ def make_table(source: Source) -> dict[int, int]:
     found = {}
     for day in range(DAYS - 3, DAYS):
         rows = [
-            {"title": HOSTILE[at], "country_code": "NO", "title_rank": at + 1, "date": date_of(day)}
+            {
+                "title": HOSTILE[at],
+                "country_code": ("NO", HOSTILE[1])[at % 2],
+                "title_rank": at + 1,
+                "date": date_of(day),
+            }
             for at in range(len(HOSTILE))
         ]
         table.append(pa.Table.from_pylist(rows, schema), snapshot_properties={"dataflow.run-id": f"run{day}"})

@@ -69,7 +69,7 @@ def test_a_page_is_used_by_keyboard_alone(browser, site):
 
 def test_a_chart_shows_the_columns_that_are_chosen(browser, site):
     with looking(browser, f"{site}/runs/{run_id(0, 9)}") as page:
-        page.wait_for_function("Chart.getChart(document.querySelector('canvas'))")
+        page.wait_for_function("window.Chart?.getChart(document.querySelector('canvas'))")
         x, y = page.get_by_label("x", exact=True), page.get_by_label("y", exact=True)
         assert (x.input_value(), y.input_value()) == ("title", "title_rank")
         x.select_option("country_code")
@@ -81,6 +81,26 @@ def test_a_chart_shows_the_columns_that_are_chosen(browser, site):
         assert (
             page.locator("canvas").get_attribute("aria-label") == "Chart of title_rank by country_code: the rows below"
         )
+
+
+def test_a_chart_shows_the_rows_of_the_value_that_is_chosen_by_keyboard_and_narrow(browser, site):
+    shown = "Chart.getChart(document.querySelector('canvas')).data.datasets[0].data"
+    with looking(browser, f"{site}/runs/{run_id(0, 9)}", viewport=NARROW) as page:
+        page.wait_for_function("window.Chart?.getChart(document.querySelector('canvas'))")
+        assert page.evaluate(shown) == list(range(1, len(HOSTILE) + 1))
+        page.get_by_label("rows", exact=True).focus()
+        page.keyboard.press("ArrowDown")
+        page.wait_for_function(f"{shown}[1] === 3")
+        assert page.evaluate(shown) == list(range(1, len(HOSTILE) + 1, 2))
+        said = page.locator("canvas").get_attribute("aria-label")
+        assert said == "Chart of title_rank by title, country_code: NO: the rows below"
+        page.keyboard.press("ArrowDown")
+        page.wait_for_function(f"{shown}[0] === 2")
+        assert page.evaluate(shown) == list(range(2, len(HOSTILE) + 1, 2))
+        assert page.locator("option b, option img, option script").count() == 0
+        assert overflow(page) <= 0
+        page.keyboard.press("Home")
+        page.wait_for_function(f"{shown}.length === {len(HOSTILE)}")
 
 
 def test_a_run_that_goes_on_is_shown_as_it_goes(browser, site, world):
@@ -125,7 +145,7 @@ def test_the_exported_site_is_used_without_a_server(browser, world, tmp_path):
         assert violations(page) == []
         assert overflow(page) <= 0
         page.locator("tbody tr").first.locator(".strip a").last.click()
-        page.wait_for_function("Chart.getChart(document.querySelector('canvas'))")
+        page.wait_for_function("window.Chart?.getChart(document.querySelector('canvas'))")
         page.get_by_role("link", name="Overview").click()
         page.get_by_role("link", name="Workflows").click()
         assert page.locator("tbody tr").count() == 3

@@ -17,6 +17,7 @@ from dataflow.state.database import StateDatabase
 from dataflow.state.utc import now
 from dataflow.ui.app import link, make_app
 from dataflow.ui.page import Asked
+from dataflow.ui.read.rows import FirstRows
 from dataflow.ui.read.run import run_page
 from dataflow.ui.report import run_report
 from tests.support.hostile import HOSTILE
@@ -55,6 +56,16 @@ def test_the_first_rows_of_the_partition_that_it_published_are_shown(world):
     assert sorted(row[2] for row in rows.value.rows) == list(range(1, len(HOSTILE) + 1))
     assert {row[3] for row in rows.value.rows} == {f"{date_of(9)}"}
     assert len(rows.value.sizes) == 3
+
+
+def test_rows_are_chosen_by_a_value_that_some_of_them_share(client):
+    rows = [["a", "NO", 1, "d"], ["b", None, 2, "d"], ["c", "NO", 3, "d"], ["d", "null", 4, "d"]]
+    found = FirstRows(["title", "country", "rank", "date"], ["rank"], rows)
+    assert found.choices == [("country", [("NO", [0, 2]), (None, [1]), ("null", [3])])]
+    text = client.get(link("run", run=run_id(0, 9))).text
+    every = range(len(HOSTILE))
+    (norway, other) = (" ".join(str(at) for at in every[start::2]) for start in (0, 1))
+    assert f'<option value="{norway}">country_code: NO</option><option value="{other}">country_code: &lt;' in text
 
 
 def test_of_a_snapshot_that_has_expired_the_page_says_so(client):

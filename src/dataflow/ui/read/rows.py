@@ -40,6 +40,18 @@ class FirstRows:
     rows: Sequence[Sequence[object]]
     sizes: Sequence[tuple[str, int]] = field(default=())
 
+    @property
+    def choices(self) -> list[tuple[str, list[tuple[object, list[int]]]]]:
+        """Return columns to choose rows by: each value with the numbers of its rows, where some rows share one."""
+        found = []
+        for at, column in enumerate(self.columns):
+            values: dict[object, list[int]] = {}
+            for number, row in enumerate(self.rows):
+                values.setdefault(row[at], []).append(number)
+            if 1 < len(values) < len(self.rows):
+                found.append((column, list(values.items())))
+        return found
+
 
 def first_rows(source: Source, table: str, snapshot: int | None, partition: str) -> FirstRows:
     """Return the first rows of a table as a run published it, of its partition where it can be told apart.
