@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -54,6 +56,14 @@ def test_bundles_facts_and_logs_go_that_were_not_used_for_long_and_nothing_else(
     assert not any(it.exists() for it in gone)
     assert not (home.folder / "deployed/old").exists()
     assert list(prune_home(NOW)) == []
+
+
+def test_of_several_commands_that_prune_at_once_each_says_what_it_removed_itself(home):
+    for number in range(200):
+        home(f"logs/{number}.log", 100)
+    with ThreadPoolExecutor(4) as pool:
+        said = [line for lines in pool.map(lambda _: list(prune_home(NOW)), range(4)) for line in lines]
+    assert sum(int(re.match(r"removed (\d+) logs? of", it)[1]) for it in said) == 200
 
 
 def test_a_link_goes_and_what_it_leads_to_stays(home, tmp_path):

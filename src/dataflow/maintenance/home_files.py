@@ -51,7 +51,7 @@ def prune_home(now: float | None = None) -> Iterator[str]:
     moment = time.time() if now is None else now
     for rule in RULES:
         found = [it for it in (home() / rule.folder).glob(rule.pattern) if _is_old(it, moment - rule.days * _DAY)]
-        sizes = [_removed(it) for it in found]
+        sizes = [size for it in found if (size := _removed(it)) is not None]
         if sizes:
             yield f"removed {plural(len(sizes), rule.noun)} of {size_text(sum(sizes))}, unused for {rule.days} days"
 
@@ -63,16 +63,19 @@ def _is_old(path: Path, before: float) -> bool:
         return False
 
 
-def _removed(path: Path) -> int:
-    """Remove a file or a folder, and return its size; a folder gets another name first, so that nobody finds half."""
-    if not path.is_dir() or path.is_symlink():
-        size = path.lstat().st_size if path.exists() or path.is_symlink() else 0
-        path.unlink(missing_ok=True)
-        return size
-    gone = path if path.name.startswith(_GONE) else path.with_name(f"{_GONE}{os.urandom(6).hex()}")
+def _removed(path: Path) -> int | None:
+    """Remove a file or a folder, and return its size; None where it stays, or another command was faster.
+
+    A folder gets another name first, so that nobody finds half of it.
+    """
     with contextlib.suppress(OSError):
+        if not path.is_dir() or path.is_symlink():
+            size = path.lstat().st_size
+            path.unlink()
+            return size
+        gone = path if path.name.startswith(_GONE) else path.with_name(f"{_GONE}{os.urandom(6).hex()}")
         path.rename(gone)
         size = sum(it.lstat().st_size for it in gone.rglob("*") if it.is_file())
-        shutil.rmtree(gone, ignore_errors=True)
+        shutil.rmtree(gone)
         return size
-    return 0
+    return None
