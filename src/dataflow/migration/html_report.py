@@ -8,31 +8,29 @@ from collections.abc import Collection, Sequence
 
 from dataflow.foreign import for_html as escape
 from dataflow.lineage.show.labels import moment
-from dataflow.lineage.show.picture import FONT, with_colours
+from dataflow.lineage.show.picture import FONT
 from dataflow.migration.campaign.definition import Campaign
 from dataflow.migration.campaign.events import ending
 from dataflow.migration.progress.burn_down import burn_down
 from dataflow.migration.progress.definition import ReaderStatus, done_steps
 from dataflow.migration.store import CampaignEvent
+from dataflow.palette import SCHEME, with_colours
 
-_LIGHT = "--ink:#1f2933; --dim:#66788a; --line:#cbd5df; --paper:#fff; --done:#2f855a; --open:#c05621; --fill:#fbeee4;"
 _CHART = """\
 svg text { fill:var(--dim); font-size:11px; } svg .title { fill:var(--ink); font-size:14px; font-weight:600; }
-svg .axis { stroke:var(--line); } svg .late { stroke:var(--open); stroke-dasharray:4 3; }
-svg .ended { stroke:var(--done); } svg .left { fill:var(--fill); stroke:var(--open); stroke-width:2; }
+svg .axis { stroke:var(--line); } svg .late { stroke:var(--bad); stroke-dasharray:4 3; }
+svg .ended { stroke:var(--good); } svg .left { fill:var(--warnbg); stroke:var(--warn); stroke-width:2; }
 """
 _STYLE = f"""
-:root {{ {_LIGHT} }}
-@media (prefers-color-scheme: dark) {{ :root {{ --ink:#e6edf3; --dim:#9aa9b8; --line:#3a4654; --paper:#10161d;
-  --done:#68d391; --open:#f6ad55; --fill:#33261a; }} }}
+{SCHEME}
 body {{ font:14px/1.5 {FONT}; color:var(--ink); background:var(--paper); margin:32px 40px; max-width:1000px; }}
 h1 {{ font-size:20px; margin:0; }} h2 {{ font-size:15px; margin:28px 0 8px; }} p {{ margin:2px 0; color:var(--dim); }}
-.bar {{ height:12px; border-radius:6px; background:var(--fill); overflow:hidden; margin:10px 0 4px; }}
-.bar div {{ height:100%; background:var(--done); }}
+.bar {{ height:12px; border-radius:6px; background:var(--warnbg); overflow:hidden; margin:10px 0 4px; }}
+.bar div {{ height:100%; background:var(--good); }}
 table {{ border-collapse:collapse; font-size:13px; width:100%; }}
 th {{ text-align:left; font-weight:600; color:var(--dim); }}
 th,td {{ padding:5px 18px 5px 0; border-bottom:1px solid var(--line); vertical-align:top; }}
-.open {{ color:var(--open); font-weight:600; }} .moved,.acked,.ended {{ color:var(--done); }}
+.open {{ color:var(--warn); font-weight:600; }} .moved,.acked,.ended {{ color:var(--good); }}
 {_CHART}li.done {{ color:var(--dim); text-decoration:line-through; }}
 """
 _WIDE, _HIGH, _ABOVE = 760.0, 170.0, 56.0
@@ -66,7 +64,7 @@ def picture(
     done = sum(not each.is_open for each in found)
     said = f"{campaign.id}: {done} of {len(found)} readers have moved · as of {moment(now)}"
     high = _HIGH + _ABOVE
-    style = with_colours(f"svg {{ font-family:{FONT}; }} .paper {{ fill:var(--paper); }}\n{_CHART}", _LIGHT)
+    style = with_colours(f"svg {{ font-family:{FONT}; }} .paper {{ fill:var(--paper); }}\n{_CHART}")
     return (
         f'<?xml version="1.0" encoding="UTF-8"?>\n<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDE:.0f}" '
         f'height="{high:.0f}" viewBox="0 0 {_WIDE:.0f} {high:.0f}" role="img">\n'

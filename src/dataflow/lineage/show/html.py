@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING
 from dataflow.foreign import for_html as escape
 from dataflow.lineage.graph import Traversal, qualified_name
 from dataflow.lineage.show.labels import moment, origin_summary, workflow_label
-from dataflow.lineage.show.picture import FONT, LIGHT, STYLE, Drawing, JoinedEdges, drawing_summary, join_edges, legend
+from dataflow.lineage.show.picture import FONT, STYLE, Drawing, JoinedEdges, drawing_summary, join_edges, legend
+from dataflow.palette import SCHEME
 
 if TYPE_CHECKING:
     import datetime as dt
 
 _STYLE = f"""
-:root {{ {LIGHT} }}
-@media (prefers-color-scheme: dark) {{ :root {{ --ink:#e6edf3; --dim:#9aa9b8; --line:#3a4654; --paper:#10161d;
-  --card:#18212b; --mark:#6cb2ff; --markbg:#15304d; --recorded:#68d391; --deployed:#b794f4; --checkout:#f6c453;
-  --openlineage:#63b3ed; }} }}
+{SCHEME}
 body {{ font:14px/1.5 {FONT}; color:var(--ink); background:var(--paper); margin:32px 40px; }}
 h1 {{ font-size:20px; font-weight:600; margin:0 0 2px; }} p {{ margin:0 0 18px; color:var(--dim); }}
 figure {{ margin:0 0 28px; overflow-x:auto; }}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from dataflow.lineage.show.labels import (
     origins_of,
     workflow_label,
 )
+from dataflow.palette import with_colours
 from dataflow.wording import plural
 
 if TYPE_CHECKING:
@@ -31,8 +31,6 @@ _HEAD, _LINE, _ROW = 30.0, 17.0, 22.0
 _MARGIN, _ABOVE, _ENTRY = 24.0, 66.0, 20.0
 
 FONT = 'system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif'
-LIGHT = """--ink:#1f2933; --dim:#66788a; --line:#cbd5df; --paper:#fff; --card:#f7f9fb; --mark:#0b6bcb; --markbg:#e7f1fc;
-  --recorded:#2f855a; --deployed:#6b46c1; --checkout:#b7791f; --openlineage:#2b6cb0;"""
 STYLE = """\
 svg text { fill:var(--ink); font-size:13px; } svg .dim { fill:var(--dim); font-size:11.5px; }
 svg .name { font-weight:600; } svg .box { fill:var(--card); stroke:var(--line); }
@@ -40,10 +38,10 @@ svg .start .box { fill:var(--markbg); stroke:var(--mark); stroke-width:2; }
 svg .rule { stroke:var(--line); } svg .edge { fill:none; stroke-width:1.6; opacity:.85; }
 svg .edge:hover { stroke-width:3.2; opacity:1; } svg .decides { stroke-dasharray:5 4; }
 svg .may-read { stroke-dasharray:1.5 4; }
-.recorded { stroke:var(--recorded); } .deployed { stroke:var(--deployed); } .checkout { stroke:var(--checkout); }
-.openlineage { stroke:var(--openlineage); }
-.head { stroke:none; } .head.recorded { fill:var(--recorded); } .head.deployed { fill:var(--deployed); }
-.head.checkout { fill:var(--checkout); } .head.openlineage { fill:var(--openlineage); }
+.recorded { stroke:var(--good); } .deployed { stroke:var(--deployed); } .checkout { stroke:var(--warn); }
+.openlineage { stroke:var(--busy); }
+.head { stroke:none; } .head.recorded { fill:var(--good); } .head.deployed { fill:var(--deployed); }
+.head.checkout { fill:var(--warn); } .head.openlineage { fill:var(--busy); }
 """
 """How the picture looks, whatever it stands in; its colours are variables."""
 
@@ -107,19 +105,13 @@ def svg_document(found: Sequence[Traversal], title: str, now: dt.datetime) -> st
     return (
         f'<?xml version="1.0" encoding="UTF-8"?>\n<svg xmlns="http://www.w3.org/2000/svg" width="{wide:.0f}" '
         f'height="{high:.0f}" viewBox="0 0 {wide:.0f} {high:.0f}" role="img">\n<title>{escape(title)}</title>\n'
-        f"<style>\n{with_colours(_PAGE + STYLE, LIGHT)}</style>\n"
+        f"<style>\n{with_colours(_PAGE + STYLE)}</style>\n"
         '<rect class="paper" width="100%" height="100%"/>\n'
         f'<text class="name" x="{_MARGIN:.0f}" y="30">{escape(title)}</text>\n'
         f'<text class="dim" x="{_MARGIN:.0f}" y="48">{escape(words[1])}</text>\n'
         + "".join(f"{line}\n" for line in lines)
         + f'<g transform="translate({_MARGIN:.0f} {top:.0f})">{drawing.body()}</g>\n</svg>\n'
     )
-
-
-def with_colours(style: str, colours: str) -> str:
-    """Put colours into a style in place of its variables: not all that shows SVG files knows those."""
-    known = dict(re.findall(r"--(\w+):(#\w+)", colours))
-    return re.sub(r"var\(--(\w+)\)", lambda name: known[name[1]], style)
 
 
 def drawing_summary(drawing: Drawing, edges: JoinedEdges, now: dt.datetime) -> str:

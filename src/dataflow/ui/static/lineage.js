@@ -14,10 +14,9 @@
   function colours() {
     const style = getComputedStyle(document.documentElement);
     const of = (name) => style.getPropertyValue(`--${name}`).trim();
-    const dark = matchMedia("(prefers-color-scheme: dark)").matches && !matchMedia("print").matches;
     return {
       ink: of("ink"), line: of("dim"), card: of("card"), mark: of("mark"), markbg: of("markbg"), paper: of("paper"),
-      origins: { recorded: of("good"), deployed: dark ? "#c4b5fd" : "#8b5cf6", checkout: of("warn"), openlineage: of("busy") },
+      origins: { recorded: of("good"), deployed: of("deployed"), checkout: of("warn"), openlineage: of("busy") },
     };
   }
 
