@@ -16,7 +16,7 @@ from dataflow.spark import class_data_archive, jars
 from dataflow.spark.java import find_java
 from tests.support.command_line import CommandLine, ForkedCommand, HereCommand, command_line
 
-pytest_plugins = ("tests.optional_tools",)
+pytest_plugins = ("tests.optional_tools", "tests.time_left")
 settings.register_profile("usual", deadline=None)  # a busy machine stops a test of a millisecond for longer
 settings.register_profile("long", settings.get_profile("usual"))  # laws on real tables try many histories
 settings.load_profile("usual")  # --hypothesis-profile=long takes the other

@@ -20,7 +20,7 @@ from tests.support.packages import definition, spark
 from tests.support.places import ROOT
 from tests.support.terminal import Terminal
 
-pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.tools("Docker")]
+pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.long, pytest.mark.tools("Docker")]
 ALICE = 12345
 WAITING = """\
 import pathlib, time

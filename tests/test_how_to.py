@@ -13,7 +13,7 @@ from tests.support.documents import ALICE, bash_blocks, run_block
 from tests.support.places import ROOT
 from tests.support.repositories import commit, git
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.long]
 
 FORK = ROOT / "docs/how-to-your-companys-fork.md"
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests.cluster.conftest import DAYS
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.long]
 
 BACKFILL = ("workflow", "backfill", "package", "--env", "production", "--from", DAYS[0], "--to", DAYS[-1])
 

@@ -24,7 +24,7 @@ from tests.optional_tools import require
 from tests.support.places import EXAMPLE
 from tests.support.rest_catalog import RestCatalog
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.long]
 
 DAYS = ("2026-01-30", "2026-01-31")
 DAILY = ("--date", DAYS[1], "-p", "LOOKBACK_DAYS=2")

@@ -20,7 +20,7 @@ import pytest
 from dataflow.tables.pyiceberg_catalog import load_table, open_catalog
 from tests.maintenance.reading import files_below, rows_at
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.long]
 
 KILLS = 2
 NAME = "alice_sandbox.results"

@@ -16,7 +16,7 @@ from dataflow.tables.schema.columns import Column
 from dataflow.tables.schema.table_schema import TableSchema, live_schema_in_spark
 from dataflow.workflow.project import Environment
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.long]
 
 PROJECT = """\
 version: 1

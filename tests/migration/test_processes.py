@@ -14,7 +14,7 @@ from dataflow.tables.catalog import open_catalog
 from dataflow.workflow.project import Environment
 from tests.support.terminal import at_a_terminal
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.long]
 
 DEADLINE = (dt.datetime.now(dt.UTC).date() + dt.timedelta(days=60)).isoformat()
 DIES = """\

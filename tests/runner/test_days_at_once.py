@@ -17,7 +17,7 @@ from dataflow.state.run_records import runs
 from dataflow.tables.pyiceberg_catalog import load_table, open_catalog
 from tests.support.places import EXAMPLE
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.long]
 
 DAYS = [f"2026-01-{day:02}" for day in range(1, 9)]
 SPAN = ("--from", DAYS[0], "--to", DAYS[-1])

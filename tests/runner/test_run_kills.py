@@ -27,7 +27,7 @@ from dataflow.state.run_records import runs
 from dataflow.tables.pyiceberg_catalog import load_table, open_catalog
 from tests.support.places import EXAMPLE
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.long]
 
 KILLS = 10
 DAYS = ("2026-01-29", "2026-01-30", "2026-01-31")

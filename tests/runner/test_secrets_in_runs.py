@@ -15,7 +15,7 @@ import urllib.parse
 
 import pytest
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.long]
 
 WORD = 'S3cr3t"é/word'
 PIECES = ("S3cr3t", "/word", "geheim", base64.b64encode(WORD.encode()).decode()[:8])

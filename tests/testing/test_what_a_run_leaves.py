@@ -18,6 +18,7 @@ def test_it(spark):
 
 
 @pytest.mark.spark
+@pytest.mark.long
 def test_a_run_that_met_little_of_spark_makes_no_archive(spark_command):
     folder = spark_command.folder
     (folder / "test_a.py").write_text(TEST)
@@ -30,6 +31,7 @@ def test_a_run_that_met_little_of_spark_makes_no_archive(spark_command):
 
 
 @pytest.mark.spark
+@pytest.mark.long
 def test_iceberg_s_small_tasks_are_done_at_once(spark):
     pool = spark._jvm.org.apache.iceberg.util.ThreadPools.getWorkerPool()
     ready = spark._jvm.org.apache.spark.util.ThreadUtils.sameThreadExecutorService()

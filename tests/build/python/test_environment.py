@@ -13,7 +13,7 @@ import pytest
 from tests.support.packages import definition, identity, spark
 from tests.support.repositories import commit, git
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.long]
 
 MAIN = definition(spark("src/write.py"))
 BOTH = """\

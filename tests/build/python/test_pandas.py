@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.one_job import MAIN
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.long]
 
 IDENTITY = "owner: alice\npackage_id: alice.calc\nuuid: uuid-of-calc\n"
 PANDAS = """\

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.places import ROOT
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.long]
 
 
 def block(language):

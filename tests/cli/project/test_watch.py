@@ -316,6 +316,7 @@ def test_it_finds_nothing_of_the_run_before(spark, dataflow):
 
 
 @pytest.mark.spark
+@pytest.mark.long
 def test_spark_tests_run_again_in_one_jvm_that_nothing_outlives(spark_command, watch):
     package = spark_command.folder / "titles"
     shutil.copytree(EXAMPLE, package)

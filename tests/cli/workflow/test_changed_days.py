@@ -320,6 +320,7 @@ def test_a_source_whose_day_nobody_can_tell_is_one_message(here_command, tmp_pat
 
 
 @pytest.mark.spark
+@pytest.mark.long
 def test_a_catalog_that_only_spark_can_open_is_looked_at_by_spark(spark_command, tmp_path):
     command = spark_command
     write_package(command.folder)

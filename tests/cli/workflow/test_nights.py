@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.places import EXAMPLE
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.long]
 
 DAY = "2026-01-31"
 PAUSE = """\

@@ -18,7 +18,7 @@ from tests.support.packages import DAY as EXECUTION_DATE
 from tests.support.packages import EVERY_DAY, definition, spark, wap
 from tests.support.repositories import git
 
-pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.tools("Airflow")]
+pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.long, pytest.mark.tools("Airflow")]
 
 PROJECT = """
 version: 1

@@ -169,6 +169,7 @@ def deployed(command: CommandLine) -> set[str]:
 
 
 @pytest.mark.spark
+@pytest.mark.long
 def test_a_change_is_tested_planned_previewed_compared_merged_and_cleared_away(
     team: CommandLine, tmp_path: Path
 ) -> None:
