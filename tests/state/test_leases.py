@@ -229,7 +229,7 @@ def test_a_process_is_known_by_its_birth_not_by_its_number_alone():
     process.start()
     assert birth(process.pid) == birth(process.pid) != birth(os.getpid())
     os.kill(process.pid, signal.SIGKILL)
-    time.sleep(0.2)
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     assert birth(process.pid) is None  # nobody has waited for it yet: a zombie works on nothing
     process.join()
     assert birth(process.pid) is None
