@@ -236,7 +236,7 @@ def test_a_stop_while_spark_starts_is_told_as_that(spark_command, seconds):
     assert process.returncode == 130, told
     assert told.endswith("stopped: nothing half-written is visible\n")
     assert "Traceback" not in told
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while (left := processes_in(spark_command.folder)) and time.monotonic() < deadline:
         time.sleep(0.2)
     assert left == []

@@ -27,7 +27,7 @@ def main(args, spark):
     spark.sql(f"{into} SELECT id, hours FROM {args['SOURCE_TABLE']} WHERE date = DATE '{day}'")
     if day == "2026-01-02":
         pathlib.Path(__file__).with_name("began").touch()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             time.sleep(0.1)
             spark.sql("SELECT 1").collect()

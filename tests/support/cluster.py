@@ -52,7 +52,7 @@ class Daemon:
                 start_new_session=True,  # what it starts is in its group: a machine that dies takes all along
             )
 
-    def says(self, pattern: str, within: float = 60) -> re.Match[str]:
+    def says(self, pattern: str, within: float = 120) -> re.Match[str]:
         """Wait until it prints a line."""
         deadline = time.monotonic() + within
         while time.monotonic() < deadline and self._process.poll() is None:

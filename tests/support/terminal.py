@@ -97,7 +97,7 @@ class Terminal:
         """Press keys."""
         os.write(self.ours, keys.encode())
 
-    def until(self, text: str, within: float = 90) -> str:
+    def until(self, text: str, within: float = 120) -> str:
         """Wait until a text is shown, after what was waited for before; return all that was shown in between."""
         begin, deadline = self._position, time.monotonic() + within
         while (found := plain(self.raw).find(text, begin)) < 0:
@@ -108,7 +108,7 @@ class Terminal:
         self._position = found + len(text)
         return plain(self.raw)[begin : self._position]
 
-    def end(self, within: float = 30) -> str:
+    def end(self, within: float = 120) -> str:
         """Wait until it ends or stops; return its exit code, or `stopped`. What it wrote until then is read."""
         deadline = time.monotonic() + within
         while not self.is_over:

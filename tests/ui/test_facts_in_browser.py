@@ -37,7 +37,7 @@ INJECTED = (
 
 def wait_until(page, expression):
     """Wait until something holds in a page, whose policy lets nothing be evaluated from within."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + 120
     while not page.evaluate(expression):
         assert time.monotonic() < end, expression
         page.wait_for_timeout(50)

@@ -63,7 +63,7 @@ class Watcher:
             self.events.put(json.loads(line))
         self.events.put({"event": "end of output"})
 
-    def until(self, kind, within=90):
+    def until(self, kind, within=120):
         """Return the events up to the next one of a kind."""
         seen, deadline = [], time.monotonic() + within
         while True:
@@ -121,7 +121,7 @@ def below(pid):
     return found
 
 
-def gone(pids, within=20):
+def gone(pids, within=120):
     """Wait until processes have ended; a zombie that nobody asks after is none any more."""
     deadline = time.monotonic() + within
     while living := [pid for pid in pids if alive(pid)]:
@@ -136,7 +136,7 @@ def alive(pid):
         return False
 
 
-def waited_for(file, within=30):
+def waited_for(file, within=120):
     deadline = time.monotonic() + within
     while not (file.exists() and file.read_text()):
         assert time.monotonic() < deadline, f"{file} was not written"

@@ -115,7 +115,7 @@ def test_q_ends_it_while_tests_run_and_no_process_is_left(terminal, dataflow_com
         "    time.sleep(600)\n"
     )
     watcher = terminal(until="Running …")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not (pid.exists() and pid.read_text()):
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -139,7 +139,7 @@ def test_the_terminal_is_put_back_however_it_ends(terminal, number, code):
     else:
         watcher.signal(number)
     assert watcher.end() == code
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 120
     while watcher.settings != watcher.before or not cursor_is_shown(watcher):
         assert time.monotonic() < deadline, watcher.raw
         time.sleep(0.05)
@@ -155,7 +155,7 @@ def test_the_terminal_is_the_shell_s_while_it_is_stopped_and_its_own_once_it_goe
     assert watcher.end() == "stopped"
     assert watcher.settings == watcher.before
     watcher.resume()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 120
     while watcher.settings != ours:
         assert time.monotonic() < deadline
         time.sleep(0.05)

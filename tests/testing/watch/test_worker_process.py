@@ -31,7 +31,7 @@ def worker(tmp_path, events):
     found.end()
 
 
-def until(events, kind, within=60):
+def until(events, kind, within=120):
     """Return the events up to the next one of a kind."""
     seen, deadline = [], time.monotonic() + within
     while not seen or seen[-1]["event"] != kind:
